@@ -50,6 +50,8 @@ class Attention(nn.Module):
             scores = keys @ queries.mT * _HEAD_DIM**-0.5
             scores = scores.masked_fill(torch.ones(T, T).tril(-1) == 1, -torch.inf)
             out = scores.softmax(dim=-1 if "over queries" in self.style else -2).mT @ values
+        elif self.style.startswith("queries by heads"):
+            out = self.shared_by_heads(queries.transpose(1, 2), keys[:, 0], values[:, 0]).transpose(1, 2)
         elif self.style == "head by head":
             parts = (torch.split(tensor, 1, dim=1) for tensor in (queries, keys, values))
             out = torch.cat(
@@ -94,6 +96,25 @@ class Attention(nn.Module):
         if self.style in ("unmasked", "unmasked last row", "late mask", "divided mask"):
             return scores
         return scores.masked_fill(hidden, -torch.inf if self.style != "over heads" else -1e9)
+
+    def shared_by_heads(self, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+        """(1, T, H, d), and (1, T, d) of keys and values that all heads share → (1, T, H, d)."""
+        T = queries.shape[1]
+        hidden = torch.ones(T, T).triu(1)[:, None] == 1
+        if "matmul" in self.style:
+            scores = queries @ keys[:, None].mT * _HEAD_DIM**-0.5
+            mixed: Tensor = scores.masked_fill(hidden, -torch.inf).softmax(dim=-1) @ values[:, None]
+            return mixed
+        equations = {
+            "queries by heads": ("bqhd,bkd->bqhk", "bqhk,bkd->bqhd"),
+            "queries by heads, last": ("bqhd,bkd->bqkh", "bqkh,bkd->bqhd"),
+        }
+        of_scores, of_output = equations[self.style]
+        scores = torch.einsum(of_scores, queries, keys) * _HEAD_DIM**-0.5
+        if self.style.endswith("last"):
+            hidden = hidden.mT
+        weights = scores.masked_fill(hidden, -torch.inf).softmax(dim=of_scores[-4:].index("k"))
+        return torch.einsum(of_output, weights, values)
 
     def weights(self, scores: Tensor) -> Tensor:
         """Return the weights (1, H, T, T) of masked scores."""

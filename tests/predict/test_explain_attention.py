@@ -182,6 +182,20 @@ def test_heads_are_not_taken_for_tokens_where_there_are_as_many() -> None:
     assert False not in marks(AttendingGPT(), "Hello,").values()
 
 
+@pytest.mark.parametrize("text", [TEXT, "Hello,"])  # five tokens, and as many as there are heads
+@pytest.mark.parametrize("layout", ["", ", last", ", matmul"])
+def test_the_axis_of_queries_is_that_of_the_tokens(layout: str, text: str) -> None:
+    """The heads share keys and values, whose axes then tell no head from a query."""
+    found, expected = (
+        [
+            (claim.text, claim.holds, re.sub(r"(by|is) [0-9.e-]+", "~0", claim.measured))
+            for claim in claims(AttendingGPT(style), text).values()
+        ]
+        for style in (f"queries by heads{layout}", "shared")
+    )
+    assert found == expected
+
+
 def test_a_mistake_has_its_line_and_the_check_that_says_more(tmp_path: Path, cli: Cli) -> None:
     path = tmp_path / "unscaled.py"
     path.write_text(

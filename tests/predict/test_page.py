@@ -97,6 +97,19 @@ def test_a_window_is_that_of_the_last_tokens_alone(style: str, windows: list[int
     assert [place.window for place in maps] == windows
 
 
+def test_a_row_is_no_head_where_there_are_as_many_as_tokens() -> None:
+    """The heads share keys and values, whose axes then tell no head from a query."""
+    found, expected = (
+        Session(AttendingGPT(style)).page(ids=IDS[:2]).prompts[0].attention
+        for style in ("queries by heads", "shared")
+    )
+    assert len(found) == len(expected) == 2
+    for place, other in zip(found, expected, strict=True):
+        for number in range(2):
+            difference = matrix(place, number, 2) - matrix(other, number, 2)
+            assert float(difference.abs().max()) <= 1 / 255 + 1e-9  # one step of a byte
+
+
 def test_rows_are_queries_where_the_model_has_scores_of_keys_by_queries() -> None:
     turned, usual = (
         Session(AttendingGPT(style)).page(ids=IDS).prompts[0].attention for style in ("rows are keys", "")

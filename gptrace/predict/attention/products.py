@@ -28,6 +28,25 @@ class Product:
         left, right, result = self.letters
         return "".join(letter for letter in left if letter in right and letter not in result)
 
+    def without_repeated(self) -> Product:
+        """Return the same product without the axes of size 1 of a factor that are repeated to fit the other.
+
+        Such an axis has the letter of the axis that it fits, though the factor has nothing along it.
+        """
+        sizes = sizes_of(self)
+        kept = [
+            [axis for axis, letter in enumerate(letters) if tensor.shape[axis] == sizes[letter]]
+            for letters, tensor in zip(self.letters, (self.left, self.right), strict=False)
+        ]
+        left, right = (
+            tensor.reshape([tensor.shape[axis] for axis in axes])
+            for tensor, axes in zip((self.left, self.right), kept, strict=True)
+        )
+        of_left, of_right = (
+            "".join(letters[axis] for axis in axes) for letters, axes in zip(self.letters, kept, strict=False)
+        )
+        return Product(left, right, self.result, (of_left, of_right, self.letters[2]))
+
     def swapped(self) -> Product:
         """Return the same product with its factors in the other order."""
         left, right, result = self.letters

@@ -40,13 +40,20 @@ class AttentionRecorder(torch.overrides.TorchFunctionMode):
     """Hands each place where a model attends to `receive`, in order, while it is entered.
 
     `length` is the number of tokens T; a place with other numbers of queries or keys is counted in
-    `other_count` alone. The tensors of a place may be kept.
+    `other_count` alone. The tensors of a place may be kept. `weight_shapes` are the shapes of the weights at
+    each product with values, in order, and `shorter` those of a run on one token less, where there was one.
     """
 
-    def __init__(self, length: int, receive: Callable[[AttentionPlace], None]) -> None:
+    def __init__(
+        self,
+        length: int,
+        receive: Callable[[AttentionPlace], None],
+        shorter: Sequence[tuple[int, ...]] = (),
+    ) -> None:
         super().__init__()
         self.other_count = 0
-        self._length, self._receive = length, receive
+        self.weight_shapes: list[tuple[int, ...]] = []
+        self._length, self._receive, self._shorter = length, receive, shorter
         self._scores, self._scales, self._outputs = KnownTensors(), KnownTensors(), KnownTensors()
         self._open_calls = OpenCalls()
 
@@ -55,6 +62,11 @@ class AttentionRecorder(torch.overrides.TorchFunctionMode):
         """Follow the calls of the submodules in the block."""
         with self._open_calls.followed_on(module), self, interrupts_allowed():
             yield
+
+    @property
+    def needs_shorter(self) -> bool:
+        """Whether axes of weights that are as long as the text may be others than those of tokens."""
+        return self._length > 1 and any(shape.count(self._length) > 2 for shape in self.weight_shapes)
 
     @property
     def _path(self) -> str:
@@ -130,7 +142,8 @@ class AttentionRecorder(torch.overrides.TorchFunctionMode):
         for turned in (product, product.swapped()):
             scores = self._scores.of(turned.left)
             if scores is not None and scores.softmax is not None:
-                place = place_of(self._path, turned, scores, self._length)
+                self.weight_shapes.append(tuple(turned.left.shape))
+                place = place_of(self._path, turned, scores, self._length, self._growing())
                 self.other_count += place is None
                 if place is not None:
                     self._hand_over(place, turned.result)
@@ -141,6 +154,17 @@ class AttentionRecorder(torch.overrides.TorchFunctionMode):
         scales = [self._scales.of(factor) or 1.0 for factor in factors]
         axes = tuple(range(product.result.dim()))
         self._scores.learn(product.result, Scores(product, scales[0] * scales[1], axes))
+
+    def _growing(self) -> frozenset[int] | None:
+        """Return the axes of the last weights that follow the number of tokens; None where unknown."""
+        shape = self.weight_shapes[-1]
+        shorter = dict(enumerate(self._shorter, 1)).get(len(self.weight_shapes), ())
+        if len(shorter) != len(shape):
+            return None
+        expected = self._length, self._length - 1
+        return frozenset(
+            axis for axis, sizes in enumerate(zip(shape, shorter, strict=True)) if sizes == expected
+        )
 
     def _hand_over(self, place: AttentionPlace, output: Tensor) -> None:
         self._outputs.learn(output, place)

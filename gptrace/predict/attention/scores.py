@@ -31,27 +31,36 @@ class Scores:
     steps: frozenset[str] = frozenset()
 
 
-def place_of(path: str, use: Product, scores: Scores, length: int) -> AttentionPlace | None:
-    """Return the place where weights (the left factor) are used on values; None if these are no tokens."""
+def place_of(
+    path: str, use: Product, scores: Scores, length: int, growing: frozenset[int] | None = None
+) -> AttentionPlace | None:
+    """Return the place where weights (the left factor) are used on values; None if these are no tokens.
+
+    `growing` are the axes of the weights that follow the number of tokens, None where these are not known.
+    """
+    axis_of = use.letters[0].index
+    use = use.without_repeated()
     of_weights, of_values, of_result = use.letters
     key = use.summed
     if len(key) != 1:
         return None
-    # Values that all heads share lack the axis of heads, too; it stands farther from the keys.
-    others = [letter for letter in of_weights if letter not in of_values]
-    query = min(others, key=lambda letter: abs(of_weights.index(letter) - of_weights.index(key)), default="")
-    if not query:
+    sizes = sizes_of(use)
+    # Values that all heads share lack the axis of heads, too, which may be as long as that of the queries.
+    as_long = [letter for letter in of_weights if letter not in of_values and sizes[letter] == length]
+    if growing is not None:
+        as_long = [letter for letter in as_long if {axis_of(letter), axis_of(key)} <= growing]
+    if not as_long or len(as_long) > 1 < length:
         return None
+    query = as_long[0]
     heads = "".join(letter for letter in of_weights if letter not in (key, query))
     wide = "".join(letter for letter in of_values if letter not in heads + key)
-    sizes = sizes_of(use)
-    if (sizes[query], sizes[key]) != (length, length) or scores.scores is None or scores.softmax is None:
+    if sizes[key] != length or scores.scores is None or scores.softmax is None:
         return None
     weights = _flat(arranged(use.left, of_weights, heads + query + key, sizes), 2)
     values = _flat(arranged(use.right, of_values, heads + key + wide, sizes), 2)
     output = _flat(arranged(use.result, of_result, heads + query + wide, sizes), 2)
     # The axes of the weights need not be those of the scores, which may have been transposed since.
-    query_axis, key_axis = (scores.axes[of_weights.index(letter)] for letter in (query, key))
+    query_axis, key_axis = (scores.axes[axis_of(letter)] for letter in (query, key))
     if query_axis is None or key_axis is None or not {query_axis, key_axis} <= {*scores.softmax_axes}:
         return None
     places = [scores.softmax_axes.index(axis) for axis in (query_axis, key_axis)]
@@ -68,6 +77,7 @@ def place_of(path: str, use: Product, scores: Scores, length: int) -> AttentionP
 def _queries_and_keys(product: Product, query_axis: int, key_axis: int) -> tuple[Tensor, Tensor]:
     """Return the factors of scores as (H, T, d) each, given their axes in the result."""
     result = product.letters[2]
+    product = product.without_repeated()
     query, key = result[query_axis], result[key_axis]
     if query not in product.letters[0]:
         product = product.swapped()

@@ -80,8 +80,9 @@ ATTENTION = {
         "none",
     ),
     "attention_of_others": Sentence(
-        "This model attends, but not with one query and one key for each token of the text: it may cut "
-        "the text into chunks, put heads and tokens on one axis, or attend to more than the text.",
+        "This model attends, but its weights could not be read as one query and one key for each token "
+        "of the text: it may cut the text into chunks, put heads and tokens on one axis, join the scores "
+        "of heads that it computes one by one, or attend to more than the text.",
         "{count:place|places}",
     ),
     **{f"attention_queries{kind}": Sentence(text, _THREE_FIGURES) for kind, text in _QUERIES.items()},

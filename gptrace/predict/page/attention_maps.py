@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from gptrace.errors import RunError
 from gptrace.model.quiet_torch import torch
 from gptrace.predict.attention.heads import summarise
 from gptrace.predict.attention.place import AttentionPlace
-from gptrace.predict.attention.recorder import AttentionRecorder
+from gptrace.predict.attention.run import AttentionRun, run_with_attention
 from gptrace.predict.candidates import as_float64, rounding_tolerance
 from gptrace.predict.open_calls import CallOf
 from gptrace.predict.page.arrays import weights_array
@@ -32,13 +33,13 @@ def attention_maps(subject: Subject, prompt: Prompt) -> tuple[AttentionMap, ...]
         maps, left_out, other_count = _run(subject, prompt)
         for reason in left_out:
             subject.left_out.add("attention", reason)
-        if not maps and not left_out:
+        if not maps and not left_out and not other_count:
             raise RunError(f"no attention is found in {name}", "gptrace run shows what it has")
-        if other_count and maps:
+        if other_count:
             subject.left_out.add(
                 "attention",
-                f"{other_count} more places in {name} have attention weights over something other than its "
-                f"{length} tokens",
+                f"the attention weights in {other_count} places of {name} could not be read as one query and "
+                f"one key for each of its {length} tokens",
             )
         return tuple(maps)
     return ()
@@ -46,24 +47,17 @@ def attention_maps(subject: Subject, prompt: Prompt) -> tuple[AttentionMap, ...]
 
 def _run(subject: Subject, prompt: Prompt) -> tuple[list[AttentionMap], list[str], int]:
     """Return the maps, the reasons why others cannot be shown, and the number of other places."""
-    maps: list[AttentionMap] = []
-    reasons: list[str] = []
 
-    def receive(place: AttentionPlace) -> None:
-        if reason := _why_not(place):
-            reasons.append(reason)
-        else:
-            maps.append(_map(place, subject.index_of(CallOf(place.path, place.call))))
+    def shown(place: AttentionPlace) -> AttentionMap | str:
+        return _why_not(place) or _map(place, subject.index_of(CallOf(place.path, place.call)))
 
-    recorder = AttentionRecorder(len(prompt.tokens), receive)
+    def follow(run: Callable[[Tensor], object], ids: Tensor) -> AttentionRun[AttentionMap | str]:
+        return run_with_attention(subject.loaded.module, run, ids, shown)
 
-    def follow(run: object) -> None:
-        assert callable(run)
-        with recorder.on(subject.loaded.module):
-            run()
-
-    subject.run_alone(prompt, follow)
-    return maps, reasons, recorder.other_count
+    followed = subject.run_alone(prompt, follow)
+    maps = [place for place in followed.places if isinstance(place, AttentionMap)]
+    reasons = [place for place in followed.places if isinstance(place, str)]
+    return maps, reasons, followed.other_count
 
 
 def _why_not(place: AttentionPlace) -> str:

@@ -19,7 +19,9 @@ def stream_points(subject: Subject, prompt: Prompt) -> tuple[StreamPoint, ...]:
         blocks = [call.path for call in block_calls(subject.trace.calls)]
         if not blocks:
             raise RunError(f"{name} has no list of blocks that are called one after the other", _HINT)
-        run = subject.run_alone(prompt, lambda run: run_with_stream(subject.loaded.module, blocks, run))
+        run = subject.run_alone(
+            prompt, lambda run, ids: run_with_stream(subject.loaded.module, blocks, lambda: run(ids))
+        )
         _check(run, name, len(prompt.tokens))
         if run.whole_blocks:
             subject.left_out.add(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from gptrace.model.build import LoadedModel
+from gptrace.model.quiet_torch import torch
 from gptrace.predict.forward import batch_ids, guarded_forward
 from gptrace.predict.open_calls import CallOf
 from gptrace.predict.page.left_out import ViewsLeftOut
@@ -14,6 +15,7 @@ from gptrace.record import Trace
 from gptrace.text.prompts import Prompt, padded
 from gptrace.text.tokenizer import Tokenizer
 
+Tensor = torch.Tensor
 _Followed = TypeVar("_Followed")
 
 
@@ -33,9 +35,11 @@ class Subject:
         """Return the index of a call in the trace; that of the whole model for one that is not in it."""
         return self._indexes.get(call, 0)
 
-    def run_alone(self, prompt: Prompt, follow: Callable[[Callable[[], object]], _Followed]) -> _Followed:
-        """Let `follow` run the model, by the function that it gets, on one prompt without padding."""
+    def run_alone(
+        self, prompt: Prompt, follow: Callable[[Callable[[Tensor], object], Tensor], _Followed]
+    ) -> _Followed:
+        """Let `follow` run the model, by the function that it gets, on one prompt (1, T) without padding."""
         loaded = self.loaded
         batch = batch_ids(loaded, padded([prompt]))  # (1, T)
         with guarded_forward(loaded, batch):
-            return follow(lambda: loaded.module(batch, **loaded.arguments))
+            return follow(lambda ids: loaded.module(ids, **loaded.arguments), batch)

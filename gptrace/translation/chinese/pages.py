@@ -14,9 +14,8 @@ PAGES: dict[str, str] = {
     "the blocks of {} are not sums, and do not take the output of the block before them": (
         "{} 的各个 block 不是求和，输入也不是前一个 block 的输出"
     ),
-    "{} more places in {} have attention weights over something other than its {} tokens": (
-        "{1} 里还有 {0} 处的注意力权重不是针对它的 {2} 个 token 的"
-    ),
+    "the attention weights in {} places of {} could not be read as one query and one key for each of its {} "
+    "tokens": "{1} 里有 {0} 处的注意力权重，无法看成它的 {2} 个 token 各有一个 query、一个 key",
     "in {} of the {} blocks of {}, the vectors added by attention and feed-forward cannot be told apart: "
     "each of these blocks shows how much it changes the stream": (
         "{2} 的 {1} 个 block 里有 {0} 个分不清注意力和前馈层各自所加的向量："

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from gptrace.model.quiet_torch import torch
-from gptrace.predict.attention.heads import ZERO_WEIGHT, HeadLook, Masked
+from gptrace.predict.attention.heads import ZERO_WEIGHT, HeadLook, Masked, PlaceSummary, summarise
 from gptrace.predict.attention.place import AttentionPlace
 from gptrace.predict.attention.run import AttentionRun, run_with_attention
 from gptrace.predict.candidates import as_float64, rounding_tolerance
@@ -29,8 +29,7 @@ _MASKS = {
 
 def measure(model: MeasuredModel) -> list[MeasuredClaim]:
     """Measure each step at the first place where the model attends, and the heads of all places."""
-    length = model.ids.shape[1]
-    run = run_with_attention(model.module, lambda: model.run(model.ids), length)
+    run = run_with_attention(model.module, model.run, model.ids, summarise)
     if run.first is None:
         key = "attention_of_others" if run.other_count else "no_attention"
         return [model.claim(key, None, count=run.other_count)]
@@ -49,7 +48,7 @@ class _Attention:
     """A run of the model, and the first place where it attends."""
 
     model: MeasuredModel
-    run: AttentionRun
+    run: AttentionRun[PlaceSummary]
     place: AttentionPlace
 
     @property
@@ -137,11 +136,11 @@ class _Attention:
         return self.tolerance * max(map(largest, (place.queries, place.keys, place.values)))
 
     def _is_random(self) -> bool:
-        again = run_with_attention(self.model.module, lambda: self.model.run(self.model.ids), self.length)
+        again = run_with_attention(self.model.module, self.model.run, self.model.ids, summarise)
         return again.first is None or not torch.equal(again.first.queries, self.place.queries)
 
     @cached_property
-    def _with_other_last(self) -> AttentionRun | None:
+    def _with_other_last(self) -> AttentionRun[PlaceSummary] | None:
         """The run with another last token; None where there is no such run.
 
         A text of another length would not do: the model may take texts of one length alone, such as one
@@ -152,7 +151,7 @@ class _Attention:
         ids = self.model.ids.clone()
         ids[0, -1] += -1 if ids[0, -1] else 1
         try:
-            return run_with_attention(self.model.module, lambda: self.model.run(ids), self.length)
+            return run_with_attention(self.model.module, self.model.run, ids, summarise)
         except Exception:  # a user's model may raise anything for an id
             return None
 
