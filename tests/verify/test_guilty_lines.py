@@ -32,6 +32,27 @@ class Model(nn.Module):
         return torch.softmax(self.head(self.tok_emb(ids)), dim=-1)
 """
 
+HEADS_INSIDE = """
+import torch
+from torch import nn
+
+
+class Model(nn.Module):
+    def __init__(self, vocab_size=97, width=32, context_length=32):
+        super().__init__()
+        self.tok_emb, self.pos_emb = nn.Embedding(vocab_size, width), nn.Embedding(context_length, width)
+        self.qkv, self.head = nn.Linear(width, 3 * width), nn.Linear(width, vocab_size)
+
+    def forward(self, ids):
+        x = self.tok_emb(ids) + self.pos_emb(torch.arange(ids.shape[1]))
+        q, k, v = (part.unflatten(-1, (4, -1)) for part in self.qkv(x).chunk(3, -1))
+        scores = torch.einsum("bqhd,bkhd->bqhk", q, k) / q.shape[-1] ** 0.5
+        later = torch.ones(ids.shape[1], ids.shape[1]).triu(1)[:, None].bool()
+        scores = scores.masked_fill(later, -1e9)
+        weights = scores.softmax(-1)
+        return self.head(x + torch.einsum("bqhk,bkhd->bqhd", weights, v).flatten(2))
+"""
+
 
 class Random(torch.nn.Module):
     """Draws random numbers, and looks ahead at none."""
@@ -64,6 +85,27 @@ def test_a_leak_has_its_line_and_the_command_that_says_more() -> None:
     assert rows["causal"]["file"].endswith("leaky.py")
     assert "masked_fill" in rows["causal"]["source"]
     assert {row["line"] for key, row in rows.items() if key != "causal"} == {""}
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "likely"),
+    [
+        ("scores.softmax(-1)", "scores.softmax(1)", "the softmax runs over another axis than the keys"),
+        ("scores.softmax(-1)", "scores.softmax(-1) + 0.01", "later keys get weight after the mask"),
+        ("-1e9", "-3.0", "too close to the other scores"),
+        (".triu(1)", ".tril(-1)", "the mask does not hide exactly the keys after each query"),
+    ],
+)
+def test_a_mask_is_read_along_the_axes_of_queries_and_keys(
+    tmp_path: Path, right: str, wrong: str, likely: str
+) -> None:
+    """The axis of the heads is between them, where the mask has one of size 1."""
+    path = tmp_path / "heads_inside.py"
+    path.write_text(HEADS_INSIDE.replace(right, wrong), encoding="utf-8")
+    (result,) = gptrace.check(f"{path}:Model", only=["causal"]).checks
+    assert result.source is not None
+    assert wrong in result.source.text
+    assert likely in result.likely
 
 
 def test_probabilities_have_the_line_of_their_softmax(tmp_path: Path) -> None:

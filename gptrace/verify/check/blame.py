@@ -14,6 +14,7 @@ from typing import Any
 from gptrace.model.quiet_torch import torch
 from gptrace.verify.check.attention import FUSED, Lanes, lanes_around, score_steps
 from gptrace.verify.check.dependence import Dependence, coordinates
+from gptrace.verify.check.mask_axes import axes_from_the_end, is_turned, is_uniform, separates
 from gptrace.verify.check.places import NOWHERE, Place
 from gptrace.verify.check.recorded_run import RecordedOperation, RecordedRun, Value, ValueKey
 from gptrace.verify.check.source_code import definition_of
@@ -185,9 +186,9 @@ def _blame_attention(dependence: Dependence, origin: RecordedOperation, subject:
             return blamed("mask-late" if unused.number > origin.number else "mask-discarded", unused)
         return blamed("no-mask", origin)
     lanes = lanes_around(dependence, origin)
-    is_turned = _is_turned(lanes.get(applied.number))
-    if not _separates(mask.tensor, is_turned):
-        return _wrong_mask(dependence, mask, applied, subject, is_turned)
+    axes = axes_from_the_end(applied, lanes)
+    if not separates(mask.tensor, axes):
+        return _wrong_mask(dependence, mask, applied, subject, axes)
     if applied is origin:
         return blamed("mask-inverted", applied)
     scores = applied.outputs[0]
@@ -235,11 +236,6 @@ def _coordinates_later(dependence: Dependence, step: RecordedOperation, lanes: L
     return coordinates(scores.tensor, keys) > coordinates(scores.tensor, queries)
 
 
-def _is_turned(lanes: tuple[int, int] | None) -> bool:
-    """Tell whether the rows of scores are keys, and the columns queries."""
-    return lanes is not None and lanes[0] > lanes[1]
-
-
 def mask_before(
     dependence: Dependence, origin: RecordedOperation
 ) -> tuple[Value | None, RecordedOperation | None]:
@@ -271,20 +267,24 @@ def _mask_beside(dependence: Dependence, origin: RecordedOperation) -> RecordedO
 
 
 def _wrong_mask(
-    dependence: Dependence, mask: Value, applied: RecordedOperation, subject: Subject, is_turned: bool
+    dependence: Dependence,
+    mask: Value,
+    applied: RecordedOperation,
+    subject: Subject,
+    axes: tuple[int, int],
 ) -> Blame:
     """Return the line after which a mask no longer tells later keys from earlier ones."""
     chain = making_of(dependence.run, subject.construction, mask)
     first = next(
         index for index in range(len(chain))
-        if not any(_separates(value.tensor, is_turned) for value, _ in chain[index:])
+        if not any(separates(value.tensor, axes) for value, _ in chain[index:])
     )  # fmt: skip
     told = next(
         (index for index in range(first, len(chain)) if not is_uniform(chain[index][0].tensor)), first
     )
     value, maker = chain[told]
     key = "mask-uniform" if is_uniform(mask.tensor) else "mask-wrong"
-    details = {"transpose": ".mT"} if is_turned else {}
+    details = {"transpose": ".mT"} if is_turned(axes) else {}
     if maker is not None:
         return Blame(key, maker.place, applied, applied.path, details)
     place = definition_of(subject.module, value.origin) if value.origin else applied.place
@@ -313,29 +313,10 @@ def making_of(
     return chain[::-1]
 
 
-def _separates(mask: Tensor, is_turned: bool) -> bool:
-    """Tell whether a mask has other values for later keys than for the rest.
-
-    It is (…, queries, keys), or the other way round where it `is_turned`.
-    """
-    if mask.dim() < 2 or mask.shape[-2] != mask.shape[-1]:
-        return False
-    matrix = mask.reshape(-1, *mask.shape[-2:])[0]
-    matrix = matrix.T if is_turned else matrix
-    later = torch.ones(matrix.shape, dtype=torch.bool).triu(1)
-    hidden, shown = matrix[later], matrix[~later]
-    return not bool(torch.isin(hidden.double(), shown.double()).any())
-
-
-def is_uniform(mask: Tensor) -> bool:
-    """Tell whether all elements are the same."""
-    return bool((mask == mask.flatten()[:1]).all()) if mask.numel() else True
-
-
 def blame_axis_of(softmax: RecordedOperation, lanes: Lanes) -> Blame:
     """Blame a softmax for running over another axis than the keys, which mostly are the last one."""
     blame = blamed("softmax-axis", softmax)
-    if _is_turned(lanes.get(softmax.number)):
+    if is_turned(lanes.get(softmax.number)):
         blame.details["axis"] = lanes[softmax.number][1] - softmax.outputs[0].tensor.dim()
     return blame
 

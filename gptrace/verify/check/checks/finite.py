@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gptrace.model.quiet_torch import torch
-from gptrace.verify.check.blame import Blame, blamed, is_uniform, making_of, mask_before, origin_of
+from gptrace.verify.check.blame import Blame, blamed, making_of, mask_before, origin_of
 from gptrace.verify.check.dependence import measure_dependence
 from gptrace.verify.check.experiments import Experiments
 from gptrace.verify.check.finding import Finding, unjudged
+from gptrace.verify.check.mask_axes import is_uniform
 from gptrace.verify.check.recorded_run import RecordedOperation, RecordedRun, Value
 from gptrace.verify.check.subject import CannotRunError, suppressed_in
 
