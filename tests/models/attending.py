@@ -31,6 +31,8 @@ class Attention(nn.Module):
         queries, keys, values = (self.heads(part) for part in self.qkv(x).chunk(3, dim=-1))
         if self.style == "untransposed":
             values = values.transpose(1, 2)  # back to (1, T, H, d), which fits where T is H
+        if self.style == "zero queries":
+            queries = torch.zeros_like(queries)
         if self.style in ("shared", "shared keys"):
             keys = keys[:, :1].expand(1, _HEADS, T, _HEAD_DIM)
         if self.style == "shared":
@@ -75,7 +77,10 @@ class Attention(nn.Module):
     def scores(self, queries: Tensor, keys: Tensor) -> Tensor:
         """Return masked scores (1, H, T, T)."""
         T = queries.shape[2]
-        factors = {"own factor": 0.777, "scaled by width": _WIDTH**-0.5}
+        factors = {
+            "own factor": 0.777, "scaled by width": _WIDTH**-0.5, "scaled by tokens": T**-0.5,
+            "own factor of 5": 5**-0.5, "own factor of 7": 7**-0.5,
+        }  # fmt: skip
         scores: Tensor = queries @ keys.mT * factors.get(self.style, queries.shape[-1] ** -0.5)
         distance = torch.arange(T)[:, None] - torch.arange(T)
         if self.style == "distance":

@@ -80,6 +80,7 @@ def test_a_shape_is_said_in_words(tiny: GPTModel) -> None:
         ("shared keys", "attention_queries_shared_apart_measured"),
         ("head by head", "attention_queries_one_by_one_measured"),
         ("own factor", "attention_scores_own_factor"),
+        ("own factor of 5", "attention_scores_own_factor"),  # the text has five tokens
         ("distance", "attention_scores_distance"),
         ("bent", "attention_scores_bent"),
         ("window", "attention_window"),
@@ -105,6 +106,7 @@ def test_each_style_is_said_to_be_what_it_is(style: str, key: str) -> None:
     ("style", "key"),
     [
         ("changed", "attention_scores_changed"),
+        ("zero queries", "attention_scores_zero"),
         ("fused dropout", "attention_values_unmeasured"),
         ("chunks", "attention_of_others"),
         ("gate", "attention_joined_unmeasured"),
@@ -125,6 +127,7 @@ def test_what_is_not_known_is_not_judged(style: str, key: str) -> None:
         ("rows are keys, over queries", "attention_weights", "Softmax runs over the queries"),
         ("late mask", "attention_weights", "The mask comes after softmax"),
         ("scaled by width", "attention_scores", "multiplies by 0.25, and 1/√head_dim is 0.3536"),
+        ("scaled by tokens", "attention_scores", "multiplies by 0.4472, and 1/√head_dim is 0.3536"),
         ("viewed", "attention_queries_mixed", "tokens are mixed up"),
         ("merged", "attention_projected", "the vector of a token holds numbers of others"),
     ],

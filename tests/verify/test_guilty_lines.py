@@ -15,6 +15,7 @@ from gptrace.model.quiet_torch import torch
 from gptrace.record import Claim, SourceLine, Topic
 from gptrace.report import View
 from gptrace.report.formats import render
+from tests.models.attending import AttendingGPT
 from tests.models.small_gpt import SmallGPT
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
@@ -106,6 +107,14 @@ def test_a_mask_is_read_along_the_axes_of_queries_and_keys(
     assert result.source is not None
     assert wrong in result.source.text
     assert likely in result.likely
+
+
+@pytest.mark.parametrize(("style", "expected"), [("own factor of 7", True), ("scaled by tokens", False)])
+def test_a_scale_of_the_number_of_tokens_is_one_that_follows_it(style: str, expected: bool) -> None:
+    """The ids that are checked are seven, so that both have the same factor."""
+    (result,) = gptrace.check(AttendingGPT(style), only=["attention-sums"]).checks
+    assert result.holds is expected
+    assert f"{7**-0.5:.4g}" in result.sentence
 
 
 def test_probabilities_have_the_line_of_their_softmax(tmp_path: Path) -> None:

@@ -92,6 +92,11 @@ ATTENTION = {
         _SCORE.format(factor=_NUMBER) + "然后这个模型把分数压弯，例如限制大小：乘积更大的，分数不会更小。",
         _SCORED,
     ),
+    "attention_scores_zero": Sentence(
+        _SCORE.format(factor=_NUMBER)
+        + "这里的点积全是 0，例如 query 或 key 的权重从 0 开始，所以求不出这个数。",
+        _SCORE_FIGURES + "点积是 0",
+    ),
     "attention_scores_changed": Sentence(
         _SCORE.format(factor=_MOSTLY) + "没有找到这个模型怎样得出分数：还加进了别的东西。", _SCORED
     ),

@@ -116,6 +116,12 @@ ATTENTION = {
         "product still has no smaller score.",
         _SCORED,
     ),
+    "attention_scores_zero": Sentence(
+        _SCORE.format(factor="times a number")
+        + " All products are 0 here, as where the weights of queries or keys start at 0, so this number "
+        "cannot be found.",
+        _SCORE_FIGURES + "the dot product is 0",
+    ),
     "attention_scores_changed": Sentence(
         _SCORE.format(factor="mostly divided by √head_dim")
         + " How this model makes its scores was not found: "

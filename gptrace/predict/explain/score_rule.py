@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from gptrace.model.hugging_face import is_hugging_face
 from gptrace.model.quiet_torch import torch
 from gptrace.predict.attention.place import AttentionPlace
+from gptrace.predict.attention.run import run_with_attention
 from gptrace.predict.candidates import as_float64
 from gptrace.predict.explain.measured_model import MeasuredModel, largest
 
@@ -36,15 +37,14 @@ def find_score_rule(model: MeasuredModel, place: AttentionPlace, tolerance: floa
     queries, keys, scores = (as_float64(values) for values in (place.queries, place.keys, place.scores))
     if place.output is None or scores.shape != (len(queries), queries.shape[1], keys.shape[1]):
         return None
-    # Multiplied by a number before, as by 1/√head_dim, they count without it.
-    products = queries @ keys.mT / place.scale
-    # Where a mask is missing, or wrong, the scores of later tokens tell nothing of the rule.
-    seen = (scores.isfinite() & (scores > _HIDDEN) & (as_float64(place.softmax) != 0)).tril()
+    products, seen = _products(place)
     if not bool(seen.any()):
         return None
     usual = queries.shape[-1] ** -0.5
     x, y = products[seen], scores[seen]
-    factor = float((x * y).sum()) / max(float((x * x).sum()), 1e-30)
+    if not bool(x.any()):
+        return ScoreRule("attention_scores_zero", None, products, usual)
+    factor = _best_factor(x, y)
     terms = (queries.abs() @ keys.abs().mT / abs(place.scale))[seen]
     allowed = tolerance * (max(abs(factor), usual) * largest(terms) + largest(y))
     if "tanh" in place.steps and _keeps_order(x, y, allowed):
@@ -58,6 +58,20 @@ def find_score_rule(model: MeasuredModel, place: AttentionPlace, tolerance: floa
     if _keeps_order(x, y, allowed):
         return ScoreRule("attention_scores_bent", True, products, usual)
     return ScoreRule("attention_scores_changed", None, products, usual)
+
+
+def _products(place: AttentionPlace) -> tuple[Tensor, Tensor]:
+    """Return the products of queries and keys (H, T, T), and which of their scores tell of the rule."""
+    queries, keys, scores = (as_float64(values) for values in (place.queries, place.keys, place.scores))
+    # Multiplied by a number before, as by 1/√head_dim, they count without it.
+    products = queries @ keys.mT / place.scale
+    # Where a mask is missing, or wrong, the scores of later tokens tell nothing of the rule.
+    seen = (scores.isfinite() & (scores > _HIDDEN) & (as_float64(place.softmax) != 0)).tril()
+    return products, seen
+
+
+def _best_factor(products: Tensor, scores: Tensor) -> float:
+    return float((products * scores).sum()) / max(float((products * products).sum()), 1e-30)
 
 
 def _keeps_order(products: Tensor, scores: Tensor, allowed: float) -> bool:
@@ -86,12 +100,30 @@ def _is_mistake(model: MeasuredModel, place: AttentionPlace, factor: float, prec
     if is_hugging_face(model.module) or is_normalised:
         return False
     heads, _, head_dim = place.queries.shape
-    sizes = {heads, heads * head_dim, place.queries.shape[1]}
+    sizes = {heads, heads * head_dim}
     sizes |= {parameter.shape[-1] for parameter in model.module.parameters() if parameter.dim() > 1}
     mistakes = [head_dim**0.5, 1 / head_dim, *(size**-0.5 for size in sizes if size > 1)]
     if model.loaded.weights.get("source") == "own code" and not _has_small_queries(place):
         mistakes.append(1.0)
-    return any(math.isclose(factor, mistake, rel_tol=precision) for mistake in mistakes)
+    if any(math.isclose(factor, mistake, rel_tol=precision) for mistake in mistakes):
+        return True
+    return _follows_tokens(model, factor, precision)
+
+
+def _follows_tokens(model: MeasuredModel, factor: float, precision: float) -> bool:
+    """Tell whether a factor is one over the root of the number of tokens, and so with one token less."""
+    tokens = model.ids.shape[1]
+    if tokens < 2 or not math.isclose(factor, tokens**-0.5, rel_tol=precision):
+        return False
+    try:
+        run = run_with_attention(model.module, model.run, model.ids[:, :-1], lambda place: None)
+    except Exception:  # a user's model may take texts of one length alone
+        return False
+    if run.first is None:
+        return False
+    products, seen = _products(run.first)
+    shorter = _best_factor(products[seen], as_float64(run.first.scores)[seen])
+    return math.isclose(shorter, (tokens - 1) ** -0.5, rel_tol=precision)
 
 
 def _has_small_queries(place: AttentionPlace) -> bool:

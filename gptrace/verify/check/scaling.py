@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from gptrace.predict.attention.products import read_product
 from gptrace.verify.check.attention import Attention, score_steps
 from gptrace.verify.check.experiments import Experiments
-from gptrace.verify.check.recorded_run import RecordedOperation, Value
+from gptrace.verify.check.recorded_run import RecordedOperation, RecordedRun, Value
 
 _SAME = (
     "view", "reshape", "transpose", "permute", "contiguous", "movedim", "swapaxes", "flatten", "unflatten",
@@ -54,8 +54,7 @@ def scaling_of(experiments: Experiments, attention: Attention) -> Scaling | None
         factor *= before
         steps += earlier
     if attention.product is None:
-        scale = product.argument(6, "scale")
-        factor *= head_dim**-0.5 if scale is None else float(scale)
+        factor *= _factor_of_fused(product, head_dim)
         steps.append(product)
     else:
         for step in attention.steps[: _position_of_softmax(attention)]:
@@ -73,6 +72,27 @@ def scaling_of(experiments: Experiments, attention: Attention) -> Scaling | None
     return Scaling(
         factor, sizes, attention.queries, attention.keys, product, tuple(steps), is_normalised, spread
     )
+
+
+def _factor_of_fused(function: RecordedOperation, head_dim: int) -> float:
+    scale = function.argument(6, "scale")
+    return head_dim**-0.5 if scale is None else float(scale)
+
+
+def factor_of_steps(scaling: Scaling, run: RecordedRun) -> float | None:
+    """Return the factor by which the same steps of another run multiply; None where one does not."""
+    by_key = {operation.key: operation for operation in run.operations}
+    factor = 1.0
+    for step in scaling.steps:
+        other = by_key.get(step.key)
+        if other is None:
+            return None
+        is_fused = step is scaling.product
+        change = _factor_of_fused(other, scaling.head_dims[0]) if is_fused else constant_factor(other)
+        if change is None:
+            return None
+        factor *= change
+    return factor
 
 
 def _of_added_scores(experiments: Experiments, step: RecordedOperation) -> list[int]:

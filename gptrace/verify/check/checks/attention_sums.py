@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 
 from gptrace.model.hugging_face import is_hugging_face
 from gptrace.model.quiet_torch import torch
@@ -11,8 +12,8 @@ from gptrace.verify.check.blame import Blame, blame_axis_of, blamed, is_mask
 from gptrace.verify.check.experiments import Experiments
 from gptrace.verify.check.finding import Finding, only_if, unjudged
 from gptrace.verify.check.recorded_run import RecordedOperation
-from gptrace.verify.check.scaling import Scaling, scaling_of
-from gptrace.verify.check.subject import rounding
+from gptrace.verify.check.scaling import Scaling, factor_of_steps, scaling_of
+from gptrace.verify.check.subject import CannotRunError, rounding
 
 Tensor = torch.Tensor
 _TOLERANCE = 1e-3
@@ -156,12 +157,14 @@ def _wrong_scale(experiments: Experiments, scaling: Scaling) -> Finding | None:
         "not-rooted": 1 / head_dim,
         "scaled-by-dim": head_dim,
     }
-    sizes = {*scaling.queries.tensor.shape}
+    of_tokens = experiments.dependence.token_axes(scaling.queries)
+    sizes = {size for axis, size in enumerate(scaling.queries.tensor.shape) if axis not in of_tokens}
     sizes |= {parameter.shape[-1] for parameter in subject.module.parameters() if parameter.dim()}
     key = next(
         (key for key, value in mistakes.items() if math.isclose(factor, value, rel_tol=_TOLERANCE)), ""
     )
-    if not key and any(size > 1 and math.isclose(factor, size**-0.5, rel_tol=_TOLERANCE) for size in sizes):
+    is_of_size = any(size > 1 and math.isclose(factor, size**-0.5, rel_tol=_TOLERANCE) for size in sizes)
+    if not key and (is_of_size or _follows_tokens(experiments, scaling)):
         key = "scaled-by-other-size"
     if not key or (key == "unscaled" and _is_scaled_elsewhere(experiments, scaling)):
         return None
@@ -170,6 +173,18 @@ def _wrong_scale(experiments: Experiments, scaling: Scaling) -> Finding | None:
     figures = {"factor": factor, "expected": head_dim**-0.5, "head_dim": head_dim}
     operation = scaling.steps[-1] if scaling.steps else scaling.product
     return Finding(False, "other_scale", figures, factor, _TOLERANCE, blamed(key, operation))
+
+
+def _follows_tokens(experiments: Experiments, scaling: Scaling) -> bool:
+    """Tell whether a factor is one over the root of the number of tokens, and so with one token less."""
+    length = experiments.dependence.length
+    if not math.isclose(scaling.factor, length**-0.5, rel_tol=_TOLERANCE):
+        return False
+    with suppress(CannotRunError):
+        shorter = experiments.subject.record(experiments.subject.random_ids(1, length - 1))
+        factor = factor_of_steps(scaling, shorter)
+        return factor is not None and math.isclose(factor, (length - 1) ** -0.5, rel_tol=_TOLERANCE)
+    return False
 
 
 def _usual_size(scaling: Scaling) -> int | None:
