@@ -54,6 +54,11 @@ class Attention(nn.Module):
             out = scores.softmax(dim=-1 if "over queries" in self.style else -2).mT @ values
         elif self.style.startswith("queries by heads"):
             out = self.shared_by_heads(queries.transpose(1, 2), keys[:, 0], values[:, 0]).transpose(1, 2)
+        elif self.style.startswith("joined"):
+            made = self.weights if self.style == "joined weights" else torch.clone
+            heads = zip(torch.split(queries, 1, dim=1), torch.split(keys, 1, dim=1), strict=True)
+            joined = torch.cat([made(self.scores(q, k)) for q, k in heads], dim=1)
+            out = (joined if self.style == "joined weights" else self.weights(joined)) @ values
         elif self.style == "head by head":
             parts = (torch.split(tensor, 1, dim=1) for tensor in (queries, keys, values))
             out = torch.cat(
@@ -63,8 +68,8 @@ class Attention(nn.Module):
             out = self.weights(self.scores(queries, keys)) @ values
         if self.style == "gate":
             out = out * torch.sigmoid(queries)
-        joined = (out if self.style == "merged" else out.transpose(1, 2)).reshape(1, T, _WIDTH)
-        result: Tensor = self.proj(joined)
+        merged = (out if self.style == "merged" else out.transpose(1, 2)).reshape(1, T, _WIDTH)
+        result: Tensor = self.proj(merged)
         return x + (self.back(result) if self.style == "wide" else result)
 
     def heads(self, x: Tensor) -> Tensor:

@@ -109,6 +109,8 @@ def test_each_style_is_said_to_be_what_it_is(style: str, key: str) -> None:
         ("zero queries", "attention_scores_zero"),
         ("fused dropout", "attention_values_unmeasured"),
         ("chunks", "attention_of_others"),
+        ("joined scores", "attention_of_others"),
+        ("joined weights", "attention_of_others"),
         ("gate", "attention_joined_unmeasured"),
         ("unmasked last row", "attention_mask_elsewhere"),
     ],

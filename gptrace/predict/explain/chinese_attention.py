@@ -64,7 +64,7 @@ ATTENTION = {
     ),
     "attention_of_others": Sentence(
         "这个模型里有注意力，但无法把它的权重看成文字里每个 token 一个 query、一个 key：它也许把文字分块，"
-        "也许把头和 token 放在同一维，也许逐个头计算分数再拼起来，也许还看文字以外的东西。",
+        "也许把头和 token 放在同一维，也许逐个头算出分数或权重再拼起来，也许还看文字以外的东西。",
         "{count} 处",
     ),
     **{f"attention_queries{kind}": Sentence(text, _THREE_FIGURES) for kind, text in _QUERIES.items()},

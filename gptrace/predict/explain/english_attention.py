@@ -81,8 +81,8 @@ ATTENTION = {
     ),
     "attention_of_others": Sentence(
         "This model attends, but its weights could not be read as one query and one key for each token "
-        "of the text: it may cut the text into chunks, put heads and tokens on one axis, join the scores "
-        "of heads that it computes one by one, or attend to more than the text.",
+        "of the text: it may cut the text into chunks, put heads and tokens on one axis, join scores or "
+        "weights that it computes head by head, or attend to more than the text.",
         "{count:place|places}",
     ),
     **{f"attention_queries{kind}": Sentence(text, _THREE_FIGURES) for kind, text in _QUERIES.items()},

@@ -30,9 +30,10 @@ _MASKS = {
 def measure(model: MeasuredModel) -> list[MeasuredClaim]:
     """Measure each step at the first place where the model attends, and the heads of all places."""
     run = run_with_attention(model.module, model.run, model.ids, summarise)
-    if run.first is None:
-        key = "attention_of_others" if run.other_count else "no_attention"
-        return [model.claim(key, None, count=run.other_count)]
+    # Weights that were joined of several have more heads than the queries of one of these.
+    if run.first is None or len(run.first.weights) != len(run.first.queries):
+        count = run.other_count + len(run.places)
+        return [model.claim("attention_of_others" if count else "no_attention", None, count=count)]
     attention = _Attention(model, run, run.first)
     claims = [attention.place_claim(), attention.queries()]
     if claims[-1].holds is False:
