@@ -119,4 +119,5 @@ STYLES = (
     "fused", "shared", "own factor", "distance", "bent", "changed", "window", "sink", "changed weights",
     "over heads", "wide", "gate", "no list", "previous", "first", "fused dropout", "chunks", "viewed",
     "unmasked last row", "shared keys", "one head", "head by head", "sink mask", "divided mask", "two masks",
+    "zero queries",
 )  # fmt: skip
