@@ -26,6 +26,7 @@ NEVER_USER_CODE = (
     _OWN_CODE,
     str(Path(torch.__file__).parent) + os.sep,
     "<frozen",
+    "<eval_with_key>",  # code that torch.fx writes
 )
 # Between a module's caller and the module while a trace runs, as torch itself is.
 _CALLS = _OWN_CODE + os.path.join("tracing", "module_calls.py")

@@ -49,6 +49,14 @@ class CostMode(torch.utils._python_dispatch.TorchDispatchMode):  # type: ignore[
         # not have this method ignore it.
         return False
 
+    @classmethod
+    def ignore_compile_internals(cls) -> bool:
+        """Let torch compile what it must, such as flex_attention: the operators are seen as they run.
+
+        Otherwise torch runs it uncompiled, and tries to compile `__torch_dispatch__`.
+        """
+        return True
+
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:

@@ -51,7 +51,8 @@ PASSED_THROUGH = (
     f"{_FOLDER}/overrides.py", f"{_FOLDER}/_tensor.py", f"{_FOLDER}/functional.py",
     f"{_FOLDER}/nn/functional.py", f"{_FOLDER}/utils/_device.py", f"{_FOLDER}/_jit_internal.py",
     f"{_FOLDER}/_ops.py", f"{_FOLDER}/_library/", f"{_FOLDER}/_utils.py",
-    f"{_FOLDER}/nn/parameter.py", __file__,
+    f"{_FOLDER}/nn/parameter.py", f"{_FOLDER}/nn/attention/", f"{_FOLDER}/_dynamo/",
+    f"{_FOLDER}/_higher_order_ops/", f"{_FOLDER}/_functorch/", f"{_FOLDER}/fx/", "<eval_with_key>", __file__,
 )  # fmt: skip
 
 
@@ -156,6 +157,10 @@ class OperationMode(torch.overrides.TorchFunctionMode):
         # While this runs, torch has taken the mode off its stack: calls in here are not recorded. Those of
         # our own are hidden from the modes of a user, too.
         kwargs = kwargs or {}
+        if (
+            torch.compiler.is_dynamo_compiling()
+        ):  # it traces this method, too; what it makes is seen as it runs
+            return func(*args, **kwargs)
         name = self._names.get(func)
         if name is None:
             name = self._names[func] = operation_name(func)

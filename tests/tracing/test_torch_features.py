@@ -144,3 +144,34 @@ def test_fake_tensors_are_not_touched() -> None:
             module(torch.ones(2, 4))
     assert [call.outputs[0].shape for call in trace.calls] == [(2, 4)] * 3
     assert [call.outputs[0].statistics for call in trace.calls] == [None] * 3
+
+
+class Flexible(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.qkv = nn.Linear(8, 24)
+
+    def forward(self, x: Any) -> Any:
+        from torch.nn.attention.flex_attention import flex_attention
+
+        q, k, v = self.qkv(x).view(*x.shape[:2], 3, 2, 4).permute(2, 0, 3, 1, 4)
+        return flex_attention(q, k, v, score_mod=lambda score, b, h, i, j: torch.where(i >= j, score, -9.0))
+
+
+@pytest.mark.filterwarnings("ignore:flex_attention called without")
+@pytest.mark.parametrize("measure", [[], ["ops"], ["macs"], ["all"]])
+def test_what_torch_compiles_itself_is_one_operation(measure: list[str]) -> None:
+    model, x = Flexible(), torch.randn(1, 5, 8)
+    with torch.no_grad():
+        expected = model(x)
+        with gptrace.watch(model, measure=measure) as trace:
+            assert torch.equal(model(x), expected)
+    found = [operation for operation in trace.calls[0].ops if operation.name == "flex_attention"]
+    assert len(found) == (measure in (["ops"], ["all"]))
+    for operation in found:
+        assert "test_torch_features.py" in str(operation.source)
+        assert [spec.shape for spec in operation.inputs[:3]] == [(1, 2, 5, 4)] * 3
+        assert operation.outputs[0].shape == (1, 2, 5, 4)
+    if measure in (["macs"], ["all"]):
+        assert trace.totals.cost is not None
+        assert any("flex_attention" in name for name in trace.totals.cost.unknown)

@@ -114,6 +114,10 @@ class _StreamRecorder(torch.overrides.TorchFunctionMode):
     ) -> Any:
         # While this runs, torch has taken the mode off its stack: calls in here are not followed.
         kwargs = kwargs or {}
+        if (
+            torch.compiler.is_dynamo_compiling()
+        ):  # it traces this method, too; what it makes is seen as it runs
+            return func(*args, **kwargs)
         result = func(*args, **kwargs)
         name = operation_name(func)
         if isinstance(result, Tensor) and name in _ADDITIONS | _SAME_NUMBERS | LAYOUT | FACTORS:

@@ -10,7 +10,7 @@ from gptrace.model.user_code_errors import LIBRARIES
 
 _TORCH = torch.__file__.rpartition("/")[0]
 _NOT_THE_MODEL = (
-    _TORCH, "<frozen", __file__.rpartition("/verify/")[0] + "/verify/",
+    _TORCH, "<frozen", "<eval_with_key>", __file__.rpartition("/verify/")[0] + "/verify/",
     __file__.rpartition("/verify/")[0] + "/tracing/",
 )  # fmt: skip
 

@@ -21,6 +21,7 @@ from gptrace.tracing.tensors import find_tensors
 from gptrace.tracing.undisturbed import run_uncompiled
 from gptrace.verify.check.places import find_place
 from gptrace.verify.check.recorded_run import RecordedOperation, RecordedRun, Value, ValueKey
+from gptrace.verify.check.transforms import TRANSFORMED, is_in_transform, unseen, whole
 from gptrace.wording import readable_bytes
 
 Tensor = torch.Tensor
@@ -46,6 +47,7 @@ class Recorder(torch.overrides.TorchFunctionMode):
         # By the id of a tensor: the tensor, so that the id stays its own, its version and its value.
         self._known: dict[int, tuple[Tensor, int | None, Value]] = {}
         self._written: dict[int, int] = {}  # storage → the last operation that wrote into it
+        self._transformed: dict[int, RecordedOperation] = {}  # storage → what made it in a transform
         self._shared: set[int] = set()  # storages that code outside of torch may write into
         # Tensors with a gradient that neither the module holds nor an operation made.
         self.strays: list[Tensor] = []
@@ -79,19 +81,25 @@ class Recorder(torch.overrides.TorchFunctionMode):
     ) -> Any:
         # While this runs, torch has taken the mode off its stack: calls in here are not recorded.
         kwargs = kwargs or {}
+        if (
+            torch.compiler.is_dynamo_compiling()
+        ):  # it traces this method, too; what it makes is seen as it runs
+            return func(*args, **kwargs)
         name = operation_name(func) or _attribute_name(func)
         if not name or name in _LEAVING:
-            self._shared |= {_storage(args[0])} if func.__name__ in _SHARING else set()
+            self._shared |= {_storage(whole(args[0]))} if func.__name__ in _SHARING else set()
             origin = self._origins.get(id(args[0])) if args and func.__name__ in _LEAVING else None
             if origin is not None:
                 self.run.left_torch.setdefault(origin, find_place(sys._getframe(1)))
             return func(*args, **kwargs)
+        if is_in_transform():
+            name = TRANSFORMED
         place = find_place(sys._getframe(1))
         path, call = self._stack[-1]
         line = (path, call, place.line, name)
         self._occurrences[line] += 1
         key = (*line, self._occurrences[line])
-        with torch._C.DisableTorchFunction():
+        with unseen():
             inputs = self._inputs(key, args, kwargs)
             positional, named = _with_values((args, kwargs), inputs)
             before = {id(tensor): version_of(tensor) for tensor, _ in inputs}
@@ -104,7 +112,7 @@ class Recorder(torch.overrides.TorchFunctionMode):
         except Exception:
             self.run.failed = operation
             raise
-        with torch._C.DisableTorchFunction():
+        with unseen():
             self._note_outputs(operation, result, [tensor for tensor, _ in inputs], before)
             if operation.outputs:
                 self.run.operations.append(operation)
@@ -113,7 +121,9 @@ class Recorder(torch.overrides.TorchFunctionMode):
     def value_of(self, tensor: Tensor) -> Value | None:
         """Return the value of a tensor that torch made, as it is now; None for an unknown one."""
         known = self._known.get(id(tensor))
-        if known is None or (_storage(tensor) in self._shared and not _is_same(tensor, known[2].tensor)):
+        if known is None:
+            return self._left_transform(tensor)
+        if _storage(tensor) in self._shared and not _is_same(tensor, known[2].tensor):
             return None
         return known[2] if known[1] == version_of(tensor) else self._seen_again(tensor, known[2])
 
@@ -125,7 +135,7 @@ class Recorder(torch.overrides.TorchFunctionMode):
     def _inputs(
         self, key: tuple[object, ...], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> list[tuple[Tensor, Value]]:
-        tensors = [tensor for _, tensor in find_tensors("input", (*args, *kwargs.values()))]
+        tensors = [whole(tensor) for _, tensor in find_tensors("input", (*args, *kwargs.values()))]
         inputs = []
         for slot, tensor in enumerate(tensors):
             value = self.value_of(tensor)
@@ -150,6 +160,17 @@ class Recorder(torch.overrides.TorchFunctionMode):
         producers = known[2].producers
         return self._previous.run.operations[producers[-1]] if producers else None
 
+    def _left_transform(self, tensor: Tensor) -> Value | None:
+        """Return the value of a tensor that torch.vmap has returned: a view of what was made in there."""
+        operation = self._transformed.get(_storage(tensor)) if self._transformed else None
+        if operation is None:
+            return None
+        self._occurrences[operation.key] += 1
+        key = ValueKey((*operation.key, self._occurrences[operation.key]), "in", 0)
+        value = Value(key, self._snapshot(tensor, True), (operation.number,), "", tensor.requires_grad)
+        self._known[id(tensor)] = tensor, version_of(tensor), value
+        return value
+
     def _seen_again(self, tensor: Tensor, old: Value) -> Value:
         """Return the value of a tensor that was written into through another name, such as a view of it."""
         writer = self._written.get(_storage(tensor))
@@ -169,7 +190,7 @@ class Recorder(torch.overrides.TorchFunctionMode):
         before: Mapping[int, int | None],
     ) -> None:
         written = [tensor for tensor in inputs if version_of(tensor) != before[id(tensor)]]
-        outputs = [tensor for _, tensor in find_tensors("output", result)]
+        outputs = [whole(tensor) for _, tensor in find_tensors("output", result)]
         outputs += [tensor for tensor in written if all(tensor is not output for output in outputs)]
         values = []
         for slot, tensor in enumerate(outputs):
@@ -182,6 +203,8 @@ class Recorder(torch.overrides.TorchFunctionMode):
             self._known[id(tensor)] = tensor, version_of(tensor), value
             if any(tensor is other for other in written):
                 self._written[_storage(tensor)] = operation.number
+            if operation.name == TRANSFORMED:
+                self._transformed[_storage(tensor)] = operation
             values.append(value)
         operation.outputs = tuple(values)
 
@@ -243,7 +266,7 @@ def _with_values(arguments: Any, inputs: list[tuple[Tensor, Value]]) -> Any:
 
     def replaced(item: Any) -> Any:
         if isinstance(item, Tensor):
-            return values.get(id(item), item)
+            return values.get(id(whole(item)), item)
         if isinstance(item, tuple | list):
             return tuple(replaced(part) for part in item)
         if isinstance(item, dict):
