@@ -68,37 +68,6 @@ def in_bfloat16(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     return scores.softmax(-1).to(v.dtype) @ v
 
 
-def is_seen(i: Tensor, j: Tensor) -> Tensor:
-    return j <= i
-
-
-def with_mapped_mask(first: int) -> Attend:
-    """torch.vmap makes the mask, of ids of queries that begin at `first`."""
-
-    def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        at = torch.arange(q.shape[-2])
-        of_pair: Any = torch.vmap(torch.vmap(is_seen, (None, 0)), (0, None))
-        return functional.scaled_dot_product_attention(q, k, v, attn_mask=of_pair(at + first, at))
-
-    return attend
-
-
-def with_mapped_heads(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    of_head: Any = torch.vmap(softmax, in_dims=1, out_dims=1)
-    mapped: Tensor = of_head(q, k, v)
-    return mapped
-
-
-def flexible(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    from torch.nn.attention import flex_attention as flex
-
-    mask = flex.create_block_mask(
-        lambda b, h, i, j: i >= j, None, None, q.shape[-2], q.shape[-2], device="cpu"
-    )
-    result: Any = flex.flex_attention(q, k, v, block_mask=mask)
-    return result  # type: ignore[no-any-return]
-
-
 class Model(nn.Module):
     """One layer of attention between a token embedding with positions and a head."""
 
@@ -383,27 +352,3 @@ def test_a_vocabulary_that_only_the_tokenizer_has_is_not_that_of_the_model(key: 
     (result,) = gptrace.check(make, config=config, only=["vocabulary"]).checks
     assert result.holds is expected
     assert str(128 if expected else 95) in result.sentence
-
-
-@pytest.mark.filterwarnings("ignore:flex_attention called without")
-@pytest.mark.parametrize(
-    ("attend", "unjudged"),
-    [
-        (with_mapped_mask(0), set()),
-        (with_mapped_heads, {"tokens-stay-apart", "attention-sums"}),
-        # torch cannot go back through flex_attention on the CPU.
-        (flexible, {"tokens-stay-apart", "attention-sums", "gradients"}),
-    ],
-)
-def test_code_that_torch_maps_or_compiles_itself_is_judged(attend: Attend, unjudged: set[str]) -> None:
-    checks = gptrace.check(model=Model(attend)).checks
-    assert not any(check.holds is False for check in checks)
-    assert {check.name for check in checks if check.applies and check.holds is None} == {"context", *unjudged}
-    assert not any("the check itself" in (check.reason or "") for check in checks)
-
-
-def test_a_leak_by_a_mapped_mask_is_found_where_it_is_made() -> None:
-    checks = {check.name: check for check in gptrace.check(model=Model(with_mapped_mask(1))).checks}
-    assert checks["causal"].holds is False
-    assert checks["causal"].source is not None
-    assert "return j <= i" in checks["causal"].source.text

@@ -186,6 +186,10 @@ _SENTENCES = {
     "gradients.not_finite_gradient": "the gradient of {names} is not finite",
     "gradients.other_gradient": "the gradient is not that of the loss: finite differences disagree",
     "gradients.no_graph": "the logits have no gradient at all",
+    "gradients.raises": "the backward pass raises {error}",
+    "gradients.overwritten": (
+        "the backward pass raises a RuntimeError: it needs a tensor that an in-place operation has changed"
+    ),
     "gradients.frozen": "no parameter is trainable",
     "all-used.holds": "all {count} modules with parameters are called or read",
     "all-used.unused": "modules with parameters that are neither called nor read: {names}",
@@ -198,6 +202,7 @@ _SENTENCES = {
         "the loss of one batch falls from {start:.2f} to {loss:.3f} in {steps} steps; more take too long here"
     ),
     "learns.frozen": "no parameter is trainable",
+    "learns.raises": "the backward pass raises an exception: see the check gradients",
     "learns.no_graph": "the logits have no gradient at all: see the check gradients",
     "devices.holds": "the same logits by {compared}; not here: {missing}",
     "devices.all_hold": "the same logits by {compared}",

@@ -178,6 +178,10 @@ LIKELY = {
         "the whole forward pass runs under torch.no_grad()",
         "put torch.no_grad() around the calls that do not train, not into the model",
     ),
+    "overwritten": (
+        "it writes in place into a tensor that the backward pass still needs",
+        "use the operation that returns a new tensor, such as x = x + y in place of x += y",
+    ),
     "gradient-stops": (
         "the gradient of {operation} is 0 or not finite here",
         "replace it by an operation with a gradient, or keep its input away from where it has none",

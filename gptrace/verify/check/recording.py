@@ -127,6 +127,10 @@ class Recorder(torch.overrides.TorchFunctionMode):
             return None
         return known[2] if known[1] == version_of(tensor) else self._seen_again(tensor, known[2])
 
+    def last_write(self, tensor: Tensor) -> int | None:
+        """Return the number of the last operation that wrote into the memory of a tensor, or None."""
+        return self._written.get(_storage(tensor))
+
     def made_with_gradient(self) -> dict[ValueKey, Tensor]:
         """Return the tensors that operations made and that have a gradient, as they are now."""
         known = self._known.values()

@@ -7,10 +7,17 @@ from contextlib import contextmanager
 from typing import Any
 
 from gptrace.model.quiet_torch import torch
+from gptrace.verify.check.backward import (
+    BackwardError,
+    gradients_of,
+    loss_of,
+    overwriting,
+    raises_in_training,
+)
 from gptrace.verify.check.blame import Blame, blamed
 from gptrace.verify.check.checks.all_used import unused_modules
 from gptrace.verify.check.experiments import Experiments
-from gptrace.verify.check.finding import Finding, inapplicable, only_if
+from gptrace.verify.check.finding import Finding, inapplicable, only_if, unjudged
 from gptrace.verify.check.other_outputs import is_of_another_output, other_outputs
 from gptrace.verify.check.places import find_place_of_class
 from gptrace.verify.check.recorded_run import RecordedOperation, RecordedRun, ValueKey
@@ -31,6 +38,19 @@ _NOTHING = 1e-13  # of the largest gradient
 @only_if("is_finite")
 def check(experiments: Experiments) -> Finding:
     """Run backward, and compare the gradients with finite differences along random directions."""
+    try:
+        return _checked(experiments)
+    except BackwardError as error:
+        raised = error.__cause__
+        if not raises_in_training(experiments.subject):
+            return unjudged("failed", raised)
+        is_overwritten = "modified by an inplace operation" in str(raised)
+        blame = overwriting(experiments.subject) if is_overwritten else None
+        key = "raises" if blame is None else "overwritten"
+        return Finding(False, key, blame=blame, raised=raised)
+
+
+def _checked(experiments: Experiments) -> Finding:
     module = experiments.subject.module
     parameters = {name: p for name, p in module.named_parameters() if p.requires_grad}
     if not parameters:
@@ -61,7 +81,7 @@ def _stuck(experiments: Experiments) -> list[str]:
         for salt in range(_STEPS if stuck else 0):
             ids = subject.random_ids(subject.most_prompts, subject.length, 30 + salt)
             with subject.running(module, gradients=True):
-                loss = _loss(subject.logits_in(subject.call(ids, module), ids), ids)
+                loss = loss_of(subject.logits_in(subject.call(ids, module), ids), ids)
                 gradients = _derived(loss, parameters)
             stuck = [name for name in stuck if name in gradients and not bool(gradients[name].any())]
             with torch.no_grad():
@@ -145,7 +165,7 @@ def _gradients(
             recorder.run.logits = recorder.value_of(logits)
             recorder.run.other_outputs = other_outputs(recorder, output, logits, ids)
             runs.append(recorder.run)
-            loss = _loss(logits, ids)
+            loss = loss_of(logits, ids)
             made = recorder.made_with_gradient()
             for name, gradient in _derived(loss, {**parameters, **made}).items():
                 if isinstance(name, str):
@@ -158,13 +178,8 @@ def _gradients(
 def _derived(loss: Tensor, parameters: dict[Any, Any]) -> dict[Any, Tensor]:
     if not loss.requires_grad:
         return {}
-    found = torch.autograd.grad(loss, list(parameters.values()), allow_unused=True)
+    found = gradients_of(loss, list(parameters.values()))
     return {name: gradient for name, gradient in zip(parameters, found, strict=True) if gradient is not None}
-
-
-def _loss(logits: Tensor, ids: Tensor) -> Tensor:
-    rows = logits[:, :-1].reshape(-1, logits.shape[-1])
-    return torch.nn.functional.cross_entropy(rows, ids[:, 1:].reshape(-1))
 
 
 def _finite_differences(experiments: Experiments, parameters: dict[str, Any], run: RecordedRun) -> Finding:
@@ -173,7 +188,7 @@ def _finite_differences(experiments: Experiments, parameters: dict[str, Any], ru
         return Finding(True, "holds_without_differences", {"count": len(parameters)})
     ids = subject.random_ids(subject.most_prompts, subject.length, 20)
     with subject.running(gradients=True):
-        gradients = _derived(_loss(subject.logits_in(subject.call(ids), ids), ids), parameters)
+        gradients = _derived(loss_of(subject.logits_in(subject.call(ids), ids), ids), parameters)
     generator, distances = torch.Generator().manual_seed(11), []
     for _ in range(_DIRECTIONS):
         direction = {n: torch.randn(p.shape, generator=generator).to(p.dtype) for n, p in parameters.items()}
@@ -202,7 +217,7 @@ def _moved(
             parameter.add_(direction[name], alpha=step)
     try:
         with subject.running():
-            return float(_loss(subject.logits_in(subject.call(ids), ids), ids))
+            return float(loss_of(subject.logits_in(subject.call(ids), ids), ids))
     finally:
         with torch.no_grad():
             for name, parameter in parameters.items():

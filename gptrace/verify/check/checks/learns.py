@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from gptrace.model.quiet_torch import torch
+from gptrace.verify.check.backward import BackwardError, gradients_of, loss_of, raises_in_training
 from gptrace.verify.check.blame import Blame, blamed
 from gptrace.verify.check.experiments import Experiments
 from gptrace.verify.check.finding import Finding, inapplicable, only_if, unjudged
@@ -37,6 +38,15 @@ class _Training(NamedTuple):
 @only_if("is_finite")
 def check(experiments: Experiments) -> Finding:
     """Train on one batch whose tokens all differ, so that each is known by the one before; then undo it."""
+    try:
+        return _checked(experiments)
+    except BackwardError as error:
+        if raises_in_training(experiments.subject):
+            return Finding(False, "raises", {})
+        return unjudged("failed", error.__cause__)
+
+
+def _checked(experiments: Experiments) -> Finding:
     subject = experiments.subject
     parameters = {name: p for name, p in subject.module.named_parameters() if p.requires_grad}
     if not parameters:
@@ -77,7 +87,7 @@ def _train(experiments: Experiments, parameters: dict[str, Any], rate: float) ->
     try:
         with subject.running(gradients=True):
             while True:
-                loss = _loss(subject.logits_in(subject.call(ids), ids), ids)
+                loss = loss_of(subject.logits_in(subject.call(ids), ids), ids)
                 if not loss.requires_grad:
                     return None
                 losses.append(float(loss.detach()))
@@ -102,7 +112,7 @@ class _Adam:
 
     def step(self, loss: Tensor) -> None:
         """Move the parameters against the gradient of a loss."""
-        gradients = torch.autograd.grad(loss, self._parameters, allow_unused=True)
+        gradients = gradients_of(loss, self._parameters)
         self._steps += 1
         first, second = (1 - decay**self._steps for decay in _DECAYS)
         with torch.no_grad():
@@ -123,11 +133,6 @@ def _is_over(losses: list[float], is_large: bool) -> bool:
     if is_large:
         return steps >= _STEPS_OF_LARGE
     return steps >= _STEPS and not losses[-1] < _STILL_FALLING * losses[-_LOOKED_BACK]
-
-
-def _loss(logits: Tensor, ids: Tensor) -> Tensor:
-    rows = logits[:, :-1].reshape(-1, logits.shape[-1])
-    return torch.nn.functional.cross_entropy(rows, ids[:, 1:].reshape(-1))
 
 
 def _blame(experiments: Experiments, training: _Training) -> Blame | None:
