@@ -30,7 +30,7 @@ _SHARED = {
     "not_finite": "logits 不是有限的数：见检查 finite",
     "not_deterministic": "同一段提示运行两次结果不同：见检查 deterministic",
     "rounding": "在半精度下，{difference:.3g} 的差别可能只是舍入误差",
-    "no_attention": "在各个运算中没有找到注意力",
+    "no_attention": "在能读懂的运算中没有找到注意力",
     "not_run": "模型不能这样运行：{error}",
     "failed": "检查本身抛出 {error}",
     "small_size": "用随机权重在较小的尺寸上检查：{sizes}",

@@ -36,7 +36,7 @@ _SHARED = {
     "not_finite": "the logits are not finite: see the check finite",
     "not_deterministic": "two runs of the same prompt differ: see the check deterministic",
     "rounding": "in half precision, a difference of {difference:.3g} may be rounding",
-    "no_attention": "no attention was found among the operations",
+    "no_attention": "no attention was found among the operations that can be read",
     "not_run": "the model cannot be run in this way: {error}",
     "failed": "the check itself raised {error}",
     "small_size": "checked with random weights at a smaller size: {sizes}",
