@@ -138,3 +138,19 @@ def test_a_model_that_cannot_go_back_has_no_gradients(model: nn.Module, sentence
     assert (gradients.holds, learns.holds) == (False, False)
     assert sentence in gradients.sentence
     assert (gradients.source.text if gradients.source is not None else "") == line
+
+
+def test_nothing_is_said_of_the_mask_of_a_mapped_head() -> None:
+    def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        later = torch.ones(q.shape[-2], q.shape[-2]).triu(2).bool()
+
+        def of_head(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+            return (q @ k.mT).masked_fill(later, -torch.inf).softmax(-1) @ v
+
+        mapped: Any = torch.vmap(of_head, in_dims=1, out_dims=1)
+        result: Tensor = mapped(q, k, v)
+        return result
+
+    (causal,) = gptrace.check(model=Model(attend), only=["causal"]).checks
+    assert causal.holds is False
+    assert causal.likely == "it lets later tokens reach earlier positions"

@@ -19,6 +19,7 @@ from gptrace.verify.check.places import NOWHERE, Place
 from gptrace.verify.check.recorded_run import RecordedOperation, RecordedRun, Value, ValueKey
 from gptrace.verify.check.source_code import definition_of
 from gptrace.verify.check.subject import Construction, Subject
+from gptrace.verify.check.transforms import TRANSFORMED
 
 Tensor = torch.Tensor
 _LAYOUT = ("view", "reshape", "flatten", "unflatten", "contiguous", "view_as", "reshape_as", "as_strided")
@@ -170,6 +171,8 @@ def _mixes_keys(dependence: Dependence, operation: RecordedOperation) -> bool:
     axes = [len(dependence.token_axes(output)) for output in operation.outputs]
     if operation.name in FUSED:
         return True
+    if operation.name == TRANSFORMED:  # what it computes is unknown
+        return False
     # The scores, or a sum over them, such as the denominator of a softmax that is written out.
     has_matrix = any(
         len(dependence.token_axes(value)) >= 2 and dependence.depends(value) for value in operation.inputs
@@ -261,7 +264,8 @@ def _mask_beside(dependence: Dependence, origin: RecordedOperation) -> RecordedO
         matrices = [
             v for v in operation.inputs if len(dependence.token_axes(v)) >= 2 and dependence.depends(v)
         ]
-        if matrices and operation.key[:2] == origin.key[:2]:
+        is_used = operation is origin or dependence.run.leads_to(operation, *origin.inputs)
+        if matrices and operation.key[:2] == origin.key[:2] and not is_used:
             return operation
     return None
 
