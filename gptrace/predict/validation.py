@@ -136,9 +136,12 @@ def generation_settings(
     for text in stops:
         if not isinstance(text, str) or not text:
             raise OptionError(f"a stop is {text!r}", "give the text to stop at")
-        if any("\ud800" <= character <= "\udfff" for character in text):
+        try:
+            text.encode()
+        except UnicodeEncodeError:  # a lone surrogate, as bytes of an argument become that are no UTF-8
             problem = f"a stop is {quoted_value(text)}, which is not Unicode text"
-            raise OptionError(problem, "no model writes that: give the text to stop at, in UTF-8")
+            hint = "no model writes that: give the text to stop at, in UTF-8"
+            raise OptionError(problem, hint) from None
     if not _is_whole(seed):
         raise OptionError(f"seed is {quoted_value(seed)}", "pick a whole number", option="seed")
     return GenerationSettings(max_new_tokens, float(temperature), top_k, top_p, seed, stops, cache)

@@ -83,7 +83,7 @@ def test_settings_go_on_top_of_the_file_on_top_of_the_preset(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("name", "content", "part"),
     [
-        ("a.json", b"[1, 2]", "holds a list"),
+        ("a.json", b"[1, 2]", "holds a value of type list"),
         ("a.json", b"{", "Expecting property name"),
         ("a.toml", b"= 1", "Invalid"),
         ("a.json", b"\xff", "not UTF-8"),
