@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gptrace.cli import output_file, streams
 from gptrace.cli.language import set_language
@@ -17,6 +18,9 @@ from gptrace.report.glyphs import has_all_glyphs, in_encoding
 from gptrace.report.view import checked_theme
 from gptrace.translation import checked_language, language_of_environment
 from gptrace.wording import suggestion
+
+if TYPE_CHECKING:
+    from gptrace.cli.resumed import KeptResults
 
 _SUFFIXES = {
     ".json": "json",
@@ -119,7 +123,7 @@ class CommandResult:
     final_error: Callable[[], GptraceError | None] = lambda: None
     exit_code: int = EXIT_DONE
     # How many bytes of the file stay, where the output is added to it; None: the file is replaced.
-    kept: output_file.KeptBytes | None = None
+    kept: KeptResults | None = None
 
     def pieces(self) -> Iterator[str]:
         """Yield the output piece by piece; on stdout it takes the terminal's width and colour."""

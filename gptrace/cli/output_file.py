@@ -10,26 +10,20 @@ import tempfile
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from gptrace.cli import streams
 from gptrace.errors import OptionError, OutputError
 
-
-@dataclass(frozen=True, slots=True)
-class KeptBytes:
-    """The beginning of a file that is continued: `kept` bytes of the `size` that it had when it was read."""
-
-    kept: int
-    size: int
+if TYPE_CHECKING:
+    from gptrace.cli.resumed import KeptResults
 
 
-def write_file(path: Path, pieces: Iterable[str], *, kept: KeptBytes | None = None) -> None:
+def write_file(path: Path, pieces: Iterable[str], *, kept: KeptResults | None = None) -> None:
     """Write a file whole or not at all: to a temporary one beside it, which then takes its name.
 
-    With `kept`, keep the beginning of the file and add each piece after it as soon as it is made.
+    With `kept`, keep these results of the file and add each piece after them as soon as it is made.
     """
     if kept is not None:
         return _add_to_file(path, pieces, kept)
@@ -51,13 +45,13 @@ def write_file(path: Path, pieces: Iterable[str], *, kept: KeptBytes | None = No
         raise OutputError(f"--output {path} cannot be written: {error.strerror}", state) from None
 
 
-def _add_to_file(path: Path, pieces: Iterable[str], kept: KeptBytes) -> None:
+def _add_to_file(path: Path, pieces: Iterable[str], kept: KeptResults) -> None:
     try:
         with path.open("ab") as file:
             if not _is_locked_by_us(file) or os.fstat(file.fileno()).st_size != kept.size:
                 problem = f"--output {path} is being written by another process"
                 raise OutputError(problem, "let that one end, or give another file name")
-            file.truncate(kept.kept)
+            file.truncate(kept.length)
             for piece in pieces:
                 file.write(piece.encode())
                 file.flush()

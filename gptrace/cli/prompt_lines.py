@@ -14,7 +14,6 @@ from gptrace.cli import streams
 from gptrace.cli.language import spoken
 from gptrace.cli.options.groups import TextOptions
 from gptrace.cli.output import CommandResult, Destination
-from gptrace.cli.output_file import KeptBytes
 from gptrace.cli.resumed import KeptResults, unusual_dtype
 from gptrace.errors import InputError, OptionError, RunError
 from gptrace.record import Report
@@ -77,7 +76,7 @@ class PromptStreamOptions:
         force_setattr(stream, stream.items, results)
         return replace(
             destination.result(stream, view), is_live=True, final_error=counter.error,
-            kept=None if self.kept is None else KeptBytes(self.kept.length, self.kept.size),
+            kept=self.kept,
         )  # fmt: skip
 
 

@@ -111,8 +111,7 @@ def fit(
     """Check prompts against the limits of a model, and pad them to the longest; None is no limit.
 
     With `truncate`, a prompt that is too long keeps its last `context_length` tokens, whose text `tokenizer`
-    tells. Raises TextError for an
-    id or a length beyond the limits.
+    tells. Raises TextError for an id or a length beyond the limits.
     """
     fitted = []
     for number, prompt in enumerate(prompts):

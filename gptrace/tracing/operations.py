@@ -157,9 +157,8 @@ class OperationMode(torch.overrides.TorchFunctionMode):
         # While this runs, torch has taken the mode off its stack: calls in here are not recorded. Those of
         # our own are hidden from the modes of a user, too.
         kwargs = kwargs or {}
-        if (
-            torch.compiler.is_dynamo_compiling()
-        ):  # it traces this method, too; what it makes is seen as it runs
+        # Dynamo traces this method, too; what it makes is seen as it runs.
+        if torch.compiler.is_dynamo_compiling():
             return func(*args, **kwargs)
         name = self._names.get(func)
         if name is None:

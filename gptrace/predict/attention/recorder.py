@@ -77,9 +77,8 @@ class AttentionRecorder(torch.overrides.TorchFunctionMode):
     ) -> Any:
         # While this runs, torch has taken the mode off its stack: calls in here are not followed.
         kwargs = kwargs or {}
-        if (
-            torch.compiler.is_dynamo_compiling()
-        ):  # it traces this method, too; what it makes is seen as it runs
+        # Dynamo traces this method, too; what it makes is seen as it runs.
+        if torch.compiler.is_dynamo_compiling():
             return func(*args, **kwargs)
         name = operation_name(func)
         softmax_input = self._before_softmax(name, args, kwargs)

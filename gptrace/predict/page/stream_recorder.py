@@ -114,9 +114,8 @@ class _StreamRecorder(torch.overrides.TorchFunctionMode):
     ) -> Any:
         # While this runs, torch has taken the mode off its stack: calls in here are not followed.
         kwargs = kwargs or {}
-        if (
-            torch.compiler.is_dynamo_compiling()
-        ):  # it traces this method, too; what it makes is seen as it runs
+        # Dynamo traces this method, too; what it makes is seen as it runs.
+        if torch.compiler.is_dynamo_compiling():
             return func(*args, **kwargs)
         result = func(*args, **kwargs)
         name = operation_name(func)

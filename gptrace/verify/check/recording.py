@@ -81,9 +81,8 @@ class Recorder(torch.overrides.TorchFunctionMode):
     ) -> Any:
         # While this runs, torch has taken the mode off its stack: calls in here are not recorded.
         kwargs = kwargs or {}
-        if (
-            torch.compiler.is_dynamo_compiling()
-        ):  # it traces this method, too; what it makes is seen as it runs
+        # Dynamo traces this method, too; what it makes is seen as it runs.
+        if torch.compiler.is_dynamo_compiling():
             return func(*args, **kwargs)
         name = operation_name(func) or _attribute_name(func)
         if not name or name in _LEAVING:
